@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import sys
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from patter_core import __version__
-from patter_core.cli.lazy_group import LazyGroup, suggesting
+from patter_core.cli.lazy_group import LazyGroup, prepared
 from patter_core.cli.plugin_commands import find_commands, load_command, text_of_command
 from patter_core.cli.told import INTERRUPTED, read_environment, shows_traceback, start_json_log, tell, tell_uncaught
 from patter_core.errors import PatterError, PluginFailed
@@ -49,19 +48,18 @@ class _Commands(LazyGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         of_plugin = self._of_plugins.get(cmd_name)
+        if of_plugin is None:
+            return super().get_command(ctx, cmd_name)
         try:
-            command = suggesting(load_command(of_plugin)) if of_plugin else super().get_command(ctx, cmd_name)
+            return prepared(load_command(of_plugin), self.prepare)
         except PluginFailed:
-            if ctx.resilient_parsing:  # for the shell, which completes the names of all commands
+            if ctx.resilient_parsing:  # for the shell, which completes what follows
                 return None
             raise
-        return None if command is None else _with_plugins(command)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_commands(ctx, formatter)
-        if self._of_plugins:
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, text_of_command(one)) for name, one in self._of_plugins.items()])
+    def sections(self, width: int = 80) -> dict[str, list[tuple[str, str]]]:
+        of_plugins = [(name, text_of_command(one)) for name, one in self._of_plugins.items()]
+        return super().sections(width) | ({"Commands of plugins": of_plugins} if of_plugins else {})
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -70,20 +68,10 @@ class _Commands(LazyGroup):
             sys.exit(INTERRUPTED)
 
 
-def _with_plugins(command: click.Command) -> click.Command:
-    """Returns the same command, which joins the plugins before it runs, and has them as its `context.obj`."""
-    command = copy.copy(command)
-    run = command.callback
+def _join_plugins() -> object:
+    from patter_core.cli.joined_plugins import joined_plugins  # noqa: PLC0415 - it loads all that a host needs
 
-    def join_and_run(*arguments: object, **options: object) -> object:
-        from patter_core.cli.joined_plugins import joined_plugins  # noqa: PLC0415 - it loads all that a host needs
-
-        context = click.get_current_context()
-        context.obj = context.find_root().obj = joined_plugins()
-        return None if run is None else run(*arguments, **options)
-
-    command.callback = join_and_run
-    return command
+    return joined_plugins()
 
 
 def main() -> None:
@@ -118,5 +106,6 @@ def _group() -> click.Group:
             " configuration page of the documentation has all variables."
         ),
     )
+    group.prepare = _join_plugins
     click.version_option(__version__, prog_name="patter")(group)
     return group

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from patter_core.config import did_you_mean
+from patter_core.errors import PluginFailed
 
-__all__ = ["LazyGroup", "suggesting"]
+__all__ = ["LazyGroup", "prepared"]
+
+Prepare = Callable[[], object]
 
 
 class _SuggestingGroup(click.Group):
-    """A group that says of an unknown command which may have been meant."""
+    """A group that says of an unknown command which may have been meant.
+
+    Attributes:
+        prepare: as of `prepared`, for all commands below.
+    """
+
+    prepare: Prepare | None = None
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns the command of that name; a group below says what may have been meant, too."""
+        found = super().get_command(ctx, cmd_name)
+        return None if found is None else prepared(found, self.prepare)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -32,15 +49,48 @@ class _SuggestingGroup(click.Group):
         return ctx.fail(f"No such command '{args[0]}'. {did_you_mean(args[0], known) or all_of_them}")
 
 
-def suggesting(command: click.Command) -> click.Command:
-    """Returns a command; in place of a plain group, the same one that says which command may have been meant."""
-    if type(command) is not click.Group:
-        return command
-    for name, one in command.commands.items():
-        command.commands[name] = suggesting(one)
-    group = _SuggestingGroup(command.name)
-    vars(group).update(vars(command))
-    return group
+def prepared(command: click.Command, prepare: Prepare | None = None) -> click.Command:
+    """Returns the same command, as another object; in place of a plain group, one that says what may have been meant.
+
+    Args:
+        command: what is to be run.
+        prepare: called when a command runs, after its options were read; what it returns becomes `obj` of the root
+            context, and of the command's where a group has put nothing there. A group that has a command below run is
+            not what runs, unless its class is one of a plugin's.
+    """
+    if type(command) is click.Group:
+        group = _SuggestingGroup(command.name)
+        vars(group).update(vars(command))
+        command = group
+    else:
+        command = copy.copy(command)
+    if prepare is not None:
+        if isinstance(command, _SuggestingGroup):
+            command.prepare = prepare
+        _prepare_first(command, prepare)
+    return command
+
+
+def _prepare_first(command: click.Command, prepare: Prepare) -> None:
+    run = command.callback
+
+    def prepare_and_run(*arguments: object, **options: object) -> object:
+        context = click.get_current_context()
+        if context.invoked_subcommand is None or not isinstance(command, _SuggestingGroup):
+            root = context.find_root()
+            root.obj = prepare()
+            context.obj = root.obj if context.obj is None else context.obj
+        result = None if run is None else run(*arguments, **options)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise PluginFailed(
+                f"The command “{context.command_path}” is a coroutine function.",
+                expected="a plain function",
+                remedy="Let it call `anyio.run`.",
+            )
+        return result
+
+    command.callback = prepare_and_run
 
 
 class LazyGroup(_SuggestingGroup):
@@ -67,16 +117,25 @@ class LazyGroup(_SuggestingGroup):
             return super().get_command(ctx, cmd_name)
         command: object = getattr(importlib.import_module(f"{self._modules}{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)  # each of these modules has one
-        return command
+        return prepared(command, self.prepare)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands' names and texts into the help."""
-        names = sorted({*self._texts, *self.commands})
-        width = max(map(len, names))
-        rows = []
-        for name in names:
-            added = self.commands.get(name)
-            text = self._texts[name] if added is None else added.get_short_help_str(formatter.width - width - 6)
-            rows.append((name, text))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        for title, rows in self.sections(formatter.width).items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Returns the commands and options that begin so, for a shell. No command is imported."""
+        rows = [row for section in self.sections().values() for row in section]
+        names = [CompletionItem(name, help=text) for name, text in rows if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def sections(self, width: int = 80) -> dict[str, list[tuple[str, str]]]:
+        """Returns the names and texts of the commands, under their titles in the help of that width in characters."""
+        names = sorted({*self._texts, *(name for name, command in self.commands.items() if not command.hidden)})
+        limit = width - max(map(len, names)) - 6
+        return {"Commands": [(name, self._texts.get(name) or self._short_help(name, limit)) for name in names]}
+
+    def _short_help(self, name: str, limit: int) -> str:
+        return self.commands[name].get_short_help_str(limit)

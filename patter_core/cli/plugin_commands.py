@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection
 
 import click
@@ -11,32 +12,43 @@ from patter_core.config import names_from_environment
 from patter_core.errors import PluginFailed
 from patter_core.hookspecs import ENTRY_POINT_GROUP
 from patter_core.observe.terminal import one_line
-from patter_core.plugins.installed import Installed, find_installed, is_called_after, is_named, text_of
+from patter_core.plugins.installed import Installed, find_installed, is_called_after, is_named, normal_name, text_of
 
 __all__ = ["COMMANDS_GROUP", "find_commands", "load_command", "text_of_command"]
 
 COMMANDS_GROUP = "patter.commands"
 """The group of entry points, each of which is a click command. Its name is the command's."""
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*", re.IGNORECASE)
 _log = logging.getLogger("patter.cli")
 
 
 def find_commands(taken: Collection[str]) -> dict[str, Installed]:
     """Returns the commands of plugins by their names, without those that PATTER_DISABLE leaves out.
 
+    A name belongs to the distribution that is called after it, also where that is damaged.
+
     Args:
-        taken: names of other commands, which none of these may have.
+        taken: names of Patter's own commands, which none of these may have.
     """
+    off = names_from_environment("PATTER_DISABLE")
+    off += [one.distribution for one in find_installed(ENTRY_POINT_GROUP) if is_named(one, off)] if off else []
     found: dict[str, Installed] = {}
-    off = _switched_off()
-    installed = [one for one in find_installed(COMMANDS_GROUP) if one.point is not None]
-    for one in sorted(installed, key=lambda one: (one.name, not is_called_after(one, one.name), one.distribution)):
-        if one.name in off or one.distribution in off:
+    installed = [one for one in find_installed(COMMANDS_GROUP) if not is_named(one, off)]
+    owners = dict.fromkeys(taken, "Patter")
+    owners |= {normal_name(one.name).removeprefix("patter-"): one.distribution for one in installed if not one.point}
+    installed.sort(key=lambda one: (one.name, not is_called_after(one, one.name), one.distribution))
+    for one in installed:
+        if one.point is None:
             continue
-        if one.name in taken or one.name in found:
-            _log.error("The command %s of %s may not replace another one.", one.name, one.distribution)
+        if not _NAME.fullmatch(one.name):
+            _log.error("The command %s of %s is left out: it has no usable name.", one_line(one.name), _maker(one))
+        elif one.name in owners:
+            owner = owners[one.name]
+            _log.error("The command %s of %s is left out: the name belongs to %s.", one.name, _maker(one), owner)
         else:
             found[one.name] = one
+            owners[one.name] = _maker(one)
     return found
 
 
@@ -46,7 +58,7 @@ def load_command(installed: Installed) -> click.Command:
     Raises:
         PluginFailed: it cannot be imported, is none, or its distribution is for another version of the core.
     """
-    told = f"The command {installed.name} of {installed.distribution} cannot be used"
+    told = f"The command {installed.name} of {_maker(installed)} cannot be used"
     if installed.problem or installed.point is None:
         raise PluginFailed(f"{told}: {installed.problem}")
     try:
@@ -55,7 +67,7 @@ def load_command(installed: Installed) -> click.Command:
     except BaseException as error:  # the plugin boundary: it may end itself
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise PluginFailed(f"{told}: {text_of(error)}", remedy="PATTER_TRACEBACK=1 prints the traceback.") from error
+        raise PluginFailed(f"{told}: {text_of(error)}.", remedy="PATTER_TRACEBACK=1 prints the traceback.") from error
     if not is_command:
         raise PluginFailed(f"{told}.", expected="a click command", got=type(command).__name__)
     assert isinstance(command, click.Command)
@@ -67,15 +79,10 @@ def text_of_command(installed: Installed) -> str:
     try:
         assert installed.point is not None
         assert installed.point.dist is not None
-        return one_line(str(installed.point.dist.metadata["Summary"] or "").strip()) or f"Of {installed.distribution}."
+        return one_line(str(installed.point.dist.metadata["Summary"] or "").strip()) or f"Of {_maker(installed)}."
     except Exception:  # noqa: BLE001 - there is none, or it cannot be read
-        return f"Of {installed.distribution}."
+        return f"Of {_maker(installed)}."
 
 
-def _switched_off() -> set[str]:
-    """Returns what PATTER_DISABLE leaves out: names of commands, and distributions, also those of a named plugin."""
-    names = names_from_environment("PATTER_DISABLE")
-    if not names:
-        return set()
-    installed = [*find_installed(ENTRY_POINT_GROUP), *find_installed(COMMANDS_GROUP)]
-    return {*names, *(one.distribution for one in installed if is_named(one, names))}
+def _maker(installed: Installed) -> str:
+    return one_line(installed.distribution) or "a distribution whose metadata cannot be read"

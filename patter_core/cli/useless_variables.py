@@ -27,7 +27,7 @@ def useless_variables(registry: Registry) -> list[str]:
                 raise
             _log.error("Plugin %s failed to name its variables.", implementation.plugin_name, exc_info=error)
     installed = [*registry.plugins, *find_installed(COMMANDS_GROUP)]
-    there = {name for one in installed for name in (one.name, normal_name(one.distribution))}
+    there = {normal_name(name) for one in installed for name in (one.name, one.distribution)}
     unknown = [name for name in names_from_environment("PATTER_DISABLE") if normal_name(name) not in there]
     known = [one.name for one in installed]
     guesses = [did_you_mean(normal_name(name).removeprefix("patter-"), known) for name in unknown]

@@ -98,9 +98,9 @@ def _of_distribution(name: str, dist: _Distribution) -> Installed:
 
 
 def is_named(installed: Installed, names: Collection[str]) -> bool:
-    """Returns True if it, or its distribution, is among the names, such as those that are switched off."""
-    distributions = {normal_name(name) for name in names if name}
-    return installed.name in names or normal_name(installed.distribution) in distributions
+    """Returns True if it, or its distribution, is among the names, in whatever spelling."""
+    named = {normal_name(name) for name in names if name}
+    return normal_name(installed.name) in named or normal_name(installed.distribution) in named
 
 
 def is_called_after(installed: Installed, name: str) -> bool:

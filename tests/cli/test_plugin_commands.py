@@ -81,15 +81,34 @@ def command():
 @click.argument("name")
 def show(name):
     print("shown", name)
+
+command.add_command(command, "again")
 """
 
 
 def test_a_group_runs_as_it_does_by_itself(add: Add, run: Run) -> None:
     add("acme", "ring", GROUP)
     assert run("ring", "show", "it") == (0, "begun\nshown it\n", "")
-    code, _, err = run("ring", "shw")
+    assert run("ring", "again", "again", "show", "it")[:2] == (0, "begun\n" * 3 + "shown it\n")
+    code, _, err = run("ring", "again", "shw")
     assert code == 2
     assert "No such command 'shw'. Did you mean show?" in err
+
+
+def test_what_a_group_gives_its_commands_stays(add: Add, run: Run) -> None:
+    source = """
+import click
+
+@click.group()
+@click.pass_context
+def command(context): context.obj = "of the group"
+
+@command.command()
+@click.pass_context
+def show(context): print(context.obj, "carrier" in {kind.name for kind in context.find_root().obj.kinds})
+"""
+    add("acme", "ring", source)
+    assert run("ring", "show") == (0, "of the group True\n", "")
 
 
 def test_a_variable_without_effect_is_told_where_a_command_runs_and_not_in_its_help(
@@ -97,8 +116,9 @@ def test_a_variable_without_effect_is_told_where_a_command_runs_and_not_in_its_h
 ) -> None:
     add("acme", "ring")
     monkeypatch.setenv("TWILIO_ACOUNT_SID", "AC")
-    for arguments in (["--help"], ["ring", "--help"], ["plugins", "--help"]):
+    for arguments in (["--help"], ["ring", "--help"], ["plugins", "--help"], ["calls", "show", "--help"]):
         assert run(*arguments)[2] == ""
+    assert "TWILIO" not in run("twilio", "point")[2]
     for arguments in (["ring"], ["plugins"]):
         assert "Did you mean TWILIO_ACCOUNT_SID?" in run(*arguments)[2]
 
@@ -149,6 +169,13 @@ def test_an_interrupt_while_it_is_imported_ends_it_in_silence(add: Add, run: Run
     assert run("acme") == (130, "", "")
 
 
+def test_a_coroutine_function_is_refused(add: Add, run: Run) -> None:
+    add("acme", "acme", "import click\n@click.command()\nasync def command(): 1 / 0")
+    code, _, err = run("acme")
+    assert code == 1
+    assert err.startswith("patter: The command “patter acme” is a coroutine function. Expected a plain function.")
+
+
 def test_it_replaces_no_command_of_ours_and_a_name_belongs_to_the_distribution_that_is_called_after_it(
     add: Add, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -157,15 +184,43 @@ def test_it_replaces_no_command_of_ours_and_a_name_belongs_to_the_distribution_t
     add("zeta", "plugins")
     assert run("ring") == (0, "said by ring\n", "")
     assert '"name":"twilio"' in run("plugins", "--json")[1]
-    assert "The command ring of patter-acme may not replace another one." in caplog.text
-    assert "The command plugins of patter-zeta may not replace another one." in caplog.text
+    assert "The command ring of patter-acme is left out: the name belongs to patter-ring." in caplog.text
+    assert "The command plugins of patter-zeta is left out: the name belongs to Patter." in caplog.text
 
 
-@pytest.mark.parametrize("name", ["ring", "patter-acme", "patter.Acme", "horn"])
+def test_nobody_else_gets_the_name_of_a_damaged_distribution(
+    add: Add, run: Run, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    add("acme", "ring")
+    add("ring", "ring")
+    (tmp_path / "patter_ring-1.dist-info" / "entry_points.txt").write_bytes(b"\xff")
+    assert run("ring")[:2] == (2, "")
+    assert "The command ring of patter-acme is left out: the name belongs to patter-ring." in caplog.text
+
+
+@pytest.mark.parametrize("name", ["-x", "--help", "a b", "red\x1b[31m"])
+def test_a_name_that_cannot_be_typed_or_shown_is_refused(
+    add: Add, run: Run, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    add("acme", name)
+    out = run("--help")[1]
+    assert "patter-acme" not in out
+    assert "of patter-acme is left out: it has no usable name." in caplog.text
+    assert "\x1b" not in out + caplog.text
+
+
+def test_without_metadata_it_is_told_of_what_it_is(add: Add, run: Run, tmp_path: Path) -> None:
+    add("acme", "acme")
+    (tmp_path / "patter_acme-1.dist-info" / "METADATA").write_bytes(b"\xff\xfe")
+    assert "  acme        Of a distribution whose metadata cannot be read.\n" in run("--help")[1]
+    assert "The command acme of a distribution whose metadata cannot be read cannot be used: its" in run("acme")[2]
+
+
+@pytest.mark.parametrize("name", ["ring", "RING", "patter-acme", "patter.Acme", "my_horn", "my-horn"])
 def test_it_is_switched_off_by_its_name_its_distribution_or_a_plugin_of_that(
     add: Add, run: Run, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    add("acme", "ring", points="[patter]\nhorn = commands_of_acme\n")
+    add("acme", "ring", points="[patter]\nmy-horn = commands_of_acme\n")
     add("zeta", "zeta")
     monkeypatch.setenv("PATTER_DISABLE", name)
     assert "No such command 'ring'" in run("ring")[2]
@@ -180,13 +235,19 @@ def test_a_damaged_distribution_leaves_the_others(add: Add, run: Run, tmp_path: 
     assert run("zeta")[:2] == (0, "said by zeta\n")
 
 
-def test_the_shell_completes_the_names_of_those_that_can_be_used(
+def test_the_shell_completes_the_names_of_all_and_what_follows_one_that_can_be_used(
     add: Add, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add("acme", "acme", "raise SystemExit(3)")
-    add("zeta", "zeta")
-    for variable, value in {"_PATTER_COMPLETE": "bash_complete", "COMP_WORDS": "patter ", "COMP_CWORD": "1"}.items():
-        monkeypatch.setenv(variable, value)
-    names = [line.removeprefix("plain,") for line in run()[1].splitlines()]
-    assert {"twilio", "zeta"} < set(names)
-    assert "acme" not in names
+    add("acme", "acme", "raise SystemExit(3)", metadata="Summary: Rings")
+    add("zeta", "zeta", GROUP)
+
+    def completed(words: str) -> list[str]:
+        monkeypatch.setenv("_PATTER_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+        return [line.removeprefix("plain,") for line in run()[1].splitlines()]
+
+    assert {"acme", "calls", "twilio", "zeta"} < set(completed("patter "))
+    assert completed("patter --v") == ["--version"]
+    assert completed("patter zeta ") == ["again", "show"]
+    assert completed("patter acme ") == completed("patter ")
