@@ -22,6 +22,7 @@ from patter_core.cli.simulate import simulate
 from patter_core.errors import ConfigurationError
 from patter_core.testing.caller import Caller
 from patter_elevenlabs.testing import ElevenLabsEmulator
+from tests.polling import until
 
 STATUS = SimpleNamespace(input_overflow=False)
 LOUD = b"\x00\x40" * 320
@@ -87,6 +88,11 @@ def library(monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
     return fake
 
 
+async def end_when(condition: Callable[[], bool], engine: ElevenLabsEmulator) -> None:
+    await until(condition, within=30)
+    await engine.end()
+
+
 @pytest.mark.anyio
 async def test_a_person_is_heard_hears_the_agent_and_is_recorded(
     library: FakeLibrary, monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]
@@ -95,12 +101,15 @@ async def test_a_person_is_heard_hears_the_agent_and_is_recorded(
     monkeypatch.setenv("PATTER_CARRIER", "twilio")
     monkeypatch.setenv("PATTER_ENGINE", "elevenlabs")
     registry = Registry.discover()
-    library.says = LOUD * 500
+    library.says = bytes(len(LOUD) * 50) + LOUD * 100  # the agent greets, and is interrupted after a second
 
     def run() -> Result:
-        return CliRunner().invoke(simulate, ["--microphone", "--longest", "1.5"], obj=registry)
+        return CliRunner().invoke(simulate, ["--microphone", "--longest", "30"], obj=registry)
 
-    with anyio.fail_after(40):
+    def both_were_heard() -> bool:
+        return len(library.streams) == 2 and any(library.streams[1].played) and len(library.streams[0].played) > 64_000
+
+    with anyio.fail_after(60):
         async with ElevenLabsEmulator() as engine:
             for name, value in (
                 ("API_KEY", engine.api_key),
@@ -108,7 +117,9 @@ async def test_a_person_is_heard_hears_the_agent_and_is_recorded(
                 ("BASE_URL", engine.base_url),
             ):
                 monkeypatch.setenv(f"ELEVENLABS_{name}", value)
-            result = await anyio.to_thread.run_sync(run)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(end_when, both_were_heard, engine)
+                result = await anyio.to_thread.run_sync(run)
     assert result.exit_code == 0, result.output
     microphone, loudspeaker = library.streams
     assert any(loudspeaker.played)
