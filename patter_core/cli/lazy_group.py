@@ -135,7 +135,5 @@ class LazyGroup(_SuggestingGroup):
         """Returns the names and texts of the commands, under their titles in the help of that width in characters."""
         names = sorted({*self._texts, *(name for name, command in self.commands.items() if not command.hidden)})
         limit = width - max(map(len, names)) - 6
-        return {"Commands": [(name, self._texts.get(name) or self._short_help(name, limit)) for name in names]}
-
-    def _short_help(self, name: str, limit: int) -> str:
-        return self.commands[name].get_short_help_str(limit)
+        texts = {**{name: one.get_short_help_str(limit) for name, one in self.commands.items()}, **self._texts}
+        return {"Commands": [(name, texts[name]) for name in names]}

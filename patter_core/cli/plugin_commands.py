@@ -12,7 +12,7 @@ from patter_core.config import names_from_environment
 from patter_core.errors import PluginFailed
 from patter_core.hookspecs import ENTRY_POINT_GROUP
 from patter_core.observe.terminal import one_line
-from patter_core.plugins.installed import Installed, find_installed, is_called_after, is_named, normal_name, text_of
+from patter_core.plugins.installed import Installed, find_installed, is_called_after, is_named, text_of
 
 __all__ = ["COMMANDS_GROUP", "find_commands", "load_command", "text_of_command"]
 
@@ -33,22 +33,23 @@ def find_commands(taken: Collection[str]) -> dict[str, Installed]:
     """
     off = names_from_environment("PATTER_DISABLE")
     off += [one.distribution for one in find_installed(ENTRY_POINT_GROUP) if is_named(one, off)] if off else []
-    found: dict[str, Installed] = {}
     installed = [one for one in find_installed(COMMANDS_GROUP) if not is_named(one, off)]
-    owners = dict.fromkeys(taken, "Patter")
-    owners |= {normal_name(one.name).removeprefix("patter-"): one.distribution for one in installed if not one.point}
     installed.sort(key=lambda one: (one.name, not is_called_after(one, one.name), one.distribution))
+    damaged = [one for one in installed if one.point is None]
+    found: dict[str, Installed] = {}
     for one in installed:
         if one.point is None:
             continue
+        namesakes = [other for other in damaged if is_called_after(other, one.name)]
         if not _NAME.fullmatch(one.name):
             _log.error("The command %s of %s is left out: it has no usable name.", one_line(one.name), _maker(one))
-        elif one.name in owners:
-            owner = owners[one.name]
+        elif one.name in taken:
+            _log.error("The command %s of %s is left out: the name belongs to Patter.", one.name, _maker(one))
+        elif one.name in found or namesakes:
+            owner = _maker(found.get(one.name) or namesakes[0])
             _log.error("The command %s of %s is left out: the name belongs to %s.", one.name, _maker(one), owner)
         else:
             found[one.name] = one
-            owners[one.name] = _maker(one)
     return found
 
 
@@ -63,15 +64,13 @@ def load_command(installed: Installed) -> click.Command:
         raise PluginFailed(f"{told}: {installed.problem}")
     try:
         command: object = installed.point.load()
-        is_command = isinstance(command, click.Command)
+        if isinstance(command, click.Command):
+            return command
     except BaseException as error:  # the plugin boundary: it may end itself
         if isinstance(error, KeyboardInterrupt):
             raise
         raise PluginFailed(f"{told}: {text_of(error)}.", remedy="PATTER_TRACEBACK=1 prints the traceback.") from error
-    if not is_command:
-        raise PluginFailed(f"{told}.", expected="a click command", got=type(command).__name__)
-    assert isinstance(command, click.Command)
-    return command
+    raise PluginFailed(f"{told}.", expected="a click command", got=type(command).__name__)
 
 
 def text_of_command(installed: Installed) -> str:

@@ -105,7 +105,7 @@ def is_named(installed: Installed, names: Collection[str]) -> bool:
 
 def is_called_after(installed: Installed, name: str) -> bool:
     """True if the distribution is the one of that name: `patter-` and the name."""
-    return normal_name(installed.distribution) == f"patter-{name}"
+    return normal_name(installed.distribution) == normal_name(f"patter-{name}")
 
 
 def normal_name(distribution: str) -> str:

@@ -252,7 +252,8 @@ class SinkQueue:
         return self._counters.get(name, 0)
 
     def _grown(self, name: str) -> int:
-        return -self._counters.get(name, 0) + self._counter(name)
+        before = self._counters.get(name, 0)
+        return self._counter(name) - before
 
     def _works(self) -> None:
         if self.open:

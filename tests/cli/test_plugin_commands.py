@@ -198,6 +198,15 @@ def test_nobody_else_gets_the_name_of_a_damaged_distribution(
     assert "The command ring of patter-acme is left out: the name belongs to patter-ring." in caplog.text
 
 
+def test_a_damaged_distribution_of_somebody_else_takes_no_name(add: Add, run: Run, tmp_path: Path) -> None:
+    add("ring", "ring")
+    info = tmp_path / "ring-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ring\nVersion: 1\n")
+    (info / "entry_points.txt").write_bytes(b"\xff")
+    assert run("ring")[:2] == (0, "said by ring\n")
+
+
 @pytest.mark.parametrize("name", ["-x", "--help", "a b", "red\x1b[31m"])
 def test_a_name_that_cannot_be_typed_or_shown_is_refused(
     add: Add, run: Run, caplog: pytest.LogCaptureFixture, name: str
